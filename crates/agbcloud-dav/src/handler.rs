@@ -20,6 +20,7 @@ use crate::{
     file_system::ContextFileSystem,
     location::Location,
     locks::{self, ChangeGuard},
+    propfind,
     request::{Request, RequestState},
     request_headers::{self, Destination},
     response::{self, Body},
@@ -88,10 +89,14 @@ impl Handler {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut response = match self.0.respond(request).await {
-            Ok(response) => response,
-            Err(failure) => response::failed(&failure),
-        };
+        let mut has_unread_body = !request.body().is_end_stream();
+        let response = self.0.respond(request, &mut has_unread_body).await;
+        let mut response = response.unwrap_or_else(|failure| response::failed(&failure));
+        if has_unread_body {
+            // What follows on the connection is the body, not a request.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         response::protect(response.headers_mut());
         let status = response.status().as_u16();
         tracing::debug!(%method, path, status, "request");
@@ -118,7 +123,12 @@ const WRITE_METHODS: [DavMethod; 8] = [
 ];
 
 impl Inner {
-    async fn respond<B>(&self, mut request: http::Request<B>) -> Result<Response<Body>, Failure>
+    /// Sets `has_unread_body` to `false` once the body is read, or passed on to what reads it.
+    async fn respond<B>(
+        &self,
+        mut request: http::Request<B>,
+        has_unread_body: &mut bool,
+    ) -> Result<Response<Body>, Failure>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
@@ -147,6 +157,14 @@ impl Inner {
             let is_head = method == DavMethod::Head;
             return self.files.get(&state, request.headers(), is_head).await;
         }
+        if method == DavMethod::Move
+            && request.headers().contains_key("depth")
+            && let Ok(Some(source)) = self.files.lookup(&state.target, &state).await
+            && !source.is_folder
+        {
+            // RFC 4918 restricts the depth only for folders, and `dav-server` that of files, too.
+            request.headers_mut().remove("depth");
+        }
         let change = Change {
             method,
             path,
@@ -161,9 +179,17 @@ impl Inner {
             ));
         }
         let response = match method {
-            DavMethod::Put => self.pass_on(request, state.clone()).await?,
+            DavMethod::Put => {
+                *has_unread_body = false;
+                self.pass_on(request, state.clone()).await?
+            }
             _ => {
-                let request = read_xml(request).await?;
+                let mut request = read_xml(request).await?;
+                *has_unread_body = false;
+                if method == DavMethod::PropFind {
+                    let body = std::mem::take(request.body_mut());
+                    *request.body_mut() = propfind::prepare(body).map_err(invalid)?;
+                }
                 if method == DavMethod::Lock && !locks::has_small_owner(request.body()) {
                     return Err(Failure::new(
                         StatusCode::INSUFFICIENT_STORAGE,
@@ -245,6 +271,23 @@ impl Inner {
         }
     }
 
+    /// The methods that a response to OPTIONS lists; `None` for those of `dav-server`, which leaves out PROPPATCH.
+    fn allowed(&self, headers: &HeaderMap, is_for_server: bool) -> Option<HeaderValue> {
+        let listed = headers.get(header::ALLOW)?.to_str().ok()?;
+        let methods = match (is_for_server, self.writes) {
+            (true, false) => "OPTIONS,GET,HEAD,PROPFIND".to_owned(),
+            (true, true) => {
+                "OPTIONS,GET,HEAD,PROPFIND,PROPPATCH,PUT,MKCOL,DELETE,COPY,MOVE,LOCK,UNLOCK"
+                    .to_owned()
+            }
+            (false, true) if listed.contains("PROPFIND") => {
+                listed.replacen("PROPFIND", "PROPFIND,PROPPATCH", 1)
+            }
+            (false, _) => return None,
+        };
+        HeaderValue::from_str(&methods).ok()
+    }
+
     fn method(&self, method: &http::Method) -> Result<DavMethod, Failure> {
         let known = DavMethod::try_from(method).map_err(|_| {
             let message = format!("unknown method {method}");
@@ -275,6 +318,7 @@ impl Inner {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
+        let is_for_server = request.uri().path() == "*";
         let answer = self
             .dav
             .handle_guarded(request, PRINCIPAL.to_owned(), state.clone());
@@ -290,6 +334,9 @@ impl Inner {
             }
             return Ok(failed);
         }
+        if let Some(explained) = response::explained(state.method, &answer) {
+            return Ok(explained);
+        }
         let mut answer = answer.map(|body| {
             response::boxed(CompleteBody {
                 body: Some(body),
@@ -303,6 +350,9 @@ impl Inner {
             };
             let headers = answer.headers_mut();
             headers.insert("dav", HeaderValue::from_static(classes));
+            if let Some(allowed) = self.allowed(headers, is_for_server) {
+                headers.insert(header::ALLOW, allowed);
+            }
         }
         Ok(answer)
     }

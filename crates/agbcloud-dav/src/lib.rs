@@ -10,6 +10,7 @@ mod if_header;
 mod location;
 mod locks;
 mod metadata;
+mod propfind;
 mod request;
 mod request_headers;
 mod response;

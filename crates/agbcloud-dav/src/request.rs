@@ -78,7 +78,8 @@ impl RequestState {
             now,
             expected_length: length.and_then(|length| length.parse().ok()),
             overwrites: text("overwrite") != Some("F"),
-            is_shallow: text("depth") == Some("0"),
+            // A move is one of everything below.
+            is_shallow: method != DavMethod::Move && text("depth") == Some("0"),
             is_conditional: has_etag || conditions.iter().any(|name| headers.contains_key(name)),
             is_desktop: desktops.iter().any(|name| agent.contains(name)),
             lists_members: method == DavMethod::PropFind && text("depth") != Some("0"),

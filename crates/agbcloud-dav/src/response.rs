@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
+use dav_server::DavMethod;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
@@ -46,6 +47,48 @@ pub(crate) fn failed(failure: &Failure) -> Response<Body> {
         }
     }
     response
+}
+
+/// An error of `dav-server`, which has no text, with one.
+pub(crate) fn explained<B: HttpBody>(
+    method: DavMethod,
+    answer: &Response<B>,
+) -> Option<Response<Body>> {
+    let status = answer.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let has_no_text = !answer.headers().contains_key(header::CONTENT_TYPE);
+    if !is_error || !has_no_text {
+        return None;
+    }
+    let (status, message) = match (status, method) {
+        // `dav-server` reports so that the body has ended early. No operation of the file system has failed.
+        (StatusCode::BAD_GATEWAY, DavMethod::Put) => {
+            (StatusCode::BAD_REQUEST, "the request ended early")
+        }
+        (StatusCode::BAD_REQUEST, _) => (status, "a header, or the body, is not valid"),
+        (StatusCode::FORBIDDEN, DavMethod::Copy | DavMethod::Move) => {
+            (status, "the source and the destination are the same")
+        }
+        (StatusCode::NOT_FOUND, _) => (status, "no such file or folder"),
+        (StatusCode::METHOD_NOT_ALLOWED, DavMethod::MkCol) => {
+            (status, "a file or folder of this name exists")
+        }
+        (StatusCode::CONFLICT, DavMethod::Unlock) => (status, "there is no lock with this token"),
+        (StatusCode::CONFLICT, _) => (status, "the folder does not exist: create it first"),
+        (StatusCode::PRECONDITION_FAILED, _) => {
+            (status, "a condition of the request does not hold")
+        }
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, _) => (status, "the request must not have a body"),
+        (StatusCode::LOCKED, _) => (status, "another client has a lock"),
+        _ => (status, status.canonical_reason().unwrap_or("failed")),
+    };
+    let mut explained = text(status, message);
+    for name in [header::CONNECTION, header::ALLOW] {
+        if let Some(value) = answer.headers().get(&name) {
+            explained.headers_mut().insert(name, value.clone());
+        }
+    }
+    Some(explained)
 }
 
 /// A browser that opens a file must not run its scripts: they would have the origin of this server, and could write.

@@ -32,7 +32,7 @@ const MAX_CONNECTIONS: usize = 256;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Maximum time for the head of a request, also on an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum time for open requests when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ pub(super) struct Copied {
     pub(super) version: Metadata,
 }
 
-/// Fingerprint of a content: its length and two hashes with random keys, so that nobody can prepare another content with the
+/// Fingerprint of a content: its length and two hashes with random keys, so that no client can prepare another content with the
 /// same one. Fingerprints with the same keys are comparable.
 #[derive(Clone)]
 pub(super) struct Fingerprint {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use agbcloud::{FileEntry, FileItems, MAX_PAGE_SIZE};
+use agbcloud::{FileEntry, FileItems, MAX_PAGE_SIZE, RemotePath};
 use dav_server::fs::{DavDirEntry, DavMetaData, FsFuture, FsResult, FsStream};
 use futures_util::{FutureExt, stream};
 
@@ -122,6 +122,9 @@ impl Listing {
     /// The member of an entry. A service may return the folder itself, or entries of its subfolders.
     fn member(&mut self, entry: &FileEntry) -> Option<Member> {
         let path = entry.path.trim_end_matches('/');
+        if !is_valid(path) {
+            return None;
+        }
         let name = path.strip_prefix(&self.prefix)?;
         let (name, metadata) = match name.split_once('/') {
             Some((folder, _)) => {
@@ -141,5 +144,27 @@ impl Listing {
             name: name.to_owned(),
             metadata,
         })
+    }
+}
+
+/// Whether a file can have this path. The URL of another one, for example with a name `..`, would be that of another folder.
+fn is_valid(path: &str) -> bool {
+    RemotePath::new(path).is_ok_and(|valid| valid.as_str() == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_no_file_can_have_are_not_listed() {
+        for path in ["/a", "/a/b c", "/a/..b", "/a/...", "/ü%2e"] {
+            assert!(is_valid(path), "{path}");
+        }
+        for path in [
+            "/a/..", "/a/.", "/../a", "/a//b", "a", "/a\\b", "/a\nb", "/", "",
+        ] {
+            assert!(!is_valid(path), "{path}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{failure::Failure, location::Location, request::Request};
 /// Number of failed deletions after which a move stops: the service is likely down, and each attempt takes time.
 const MAX_FAILED_DELETIONS: usize = 16;
 
-/// What became of a source after it was copied.
+/// The result of the deletion of a copied source.
 enum Source {
     Deleted,
     /// It is another version than the one that was copied.

@@ -268,3 +268,18 @@ async fn a_source_is_kept_if_its_deletion_fails() {
     assert_eq!(share.content("/b").await, "one");
     share.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_depth_of_a_file_does_not_matter() {
+    let share = Share::new().await;
+    share.files.upload("/d/a", &b"x"[..]).await.unwrap();
+    for (path, depth, status) in [("/d/", "0", 400), ("/d/a", "0", 201), ("/d/a", "1", 204)] {
+        share.files.upload("/d/a", &b"x"[..]).await.unwrap();
+        let request = share.request("MOVE", path).header("depth", depth);
+        let request = request.header("destination", share.url("/b"));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{path} {depth}");
+    }
+    assert_eq!(share.content("/b").await, "x");
+    share.shutdown().await;
+}

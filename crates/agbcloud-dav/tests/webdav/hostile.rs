@@ -1,6 +1,6 @@
 //! Requests that no client sends by mistake.
 
-use agbcloud_dav::{DavServer, StartError};
+use agbcloud_dav::{DavServer, DavServerBuilder, StartError};
 use agbcloud_server::Server;
 
 use crate::support::Share;
@@ -155,9 +155,11 @@ async fn xml_is_limited() {
             assert!(statuses.contains(&status), "{method} {status}");
         }
     }
-    let request = share.request("PROPFIND", "/a").header("depth", "0");
-    let response = request.body(namespaces(5, 500)).send().await.unwrap();
-    assert_eq!(response.status(), 207);
+    for (properties, status) in [(100, 207), (101, 400)] {
+        let request = share.request("PROPFIND", "/a").header("depth", "0");
+        let request = request.body(namespaces(5, properties));
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
     assert_eq!(share.status("GET", "/a").await, 200);
     share.shutdown().await;
 }
@@ -253,6 +255,59 @@ async fn names_survive_every_method() {
             204,
             "{name}"
         );
+    }
+    share.shutdown().await;
+}
+
+/// A client that reads a response before it has sent its body must know that it can't use the connection again.
+#[tokio::test]
+async fn a_refusal_before_the_body_closes_the_connection() {
+    let password = |share: DavServerBuilder| share.write(true).password("secret");
+    let refusing = Share::of(Server::builder().memory(), password).await;
+    let read_only = Share::of(Server::builder().memory(), |share| share).await;
+    let writable = Share::new().await;
+    for (share, head, status) in [
+        (&refusing, "PUT /a HTTP/1.1\r\n", "401"),
+        (&read_only, "PUT /a HTTP/1.1\r\n", "403"),
+        (&writable, "PUT /a HTTP/1.1\r\noverwrite: X\r\n", "400"),
+        (&writable, "PUT /d/a HTTP/1.1\r\n", "409"),
+        (&writable, "PUT /a HTTP/1.1\r\nif-match: *\r\n", "412"),
+    ] {
+        let head = format!("{head}host: localhost\r\ncontent-length: 100000000\r\n\r\n");
+        let answer = share.send_raw(head.as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        // The text of the error.
+        let (_, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(text.len() > 10, "{answer}");
+    }
+    for share in [refusing, read_only, writable] {
+        share.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn errors_have_a_text() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    share.put("/b", "two").await;
+    share.lock("/a", "0").await;
+    for (method, path, status) in [
+        ("PROPFIND", "/missing", 404),
+        ("DELETE", "/missing", 404),
+        ("MKCOL", "/b", 405),
+        ("MKCOL", "/d/e", 409),
+        ("DELETE", "/a", 423),
+        ("LOCK", "/a", 400),
+        ("UNLOCK", "/a", 400),
+    ] {
+        let response = share.send(method, path).await;
+        assert_eq!(response.status(), status, "{method} {path}");
+        let text = response.text().await.unwrap();
+        assert!(text.len() > 10, "{method} {path}: {text}");
     }
     share.shutdown().await;
 }

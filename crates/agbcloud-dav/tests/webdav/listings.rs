@@ -171,3 +171,42 @@ async fn properties_are_kept_while_the_server_runs() {
     assert!(!share.list("/").await.contains("one &amp; two"));
     share.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_resource_without_a_requested_property_has_a_status() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    let body = "<D:propfind xmlns:D='DAV:'><D:prop><D:quota-used-bytes/><x xmlns='urn:x'/></D:prop></D:propfind>";
+    let request = share.request("PROPFIND", "/").header("depth", "1");
+    let response = request.body(body).send().await.unwrap();
+    assert_eq!(response.status(), 207);
+    let list = response.text().await.unwrap();
+    let responses: Vec<&str> = list.split("<D:response>").skip(1).collect();
+    assert_eq!(responses.len(), 2, "{list}");
+    for response in responses {
+        assert!(
+            response.contains("<D:status>HTTP/1.1 200 OK</D:status>"),
+            "{response}"
+        );
+    }
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_methods_of_a_resource_are_listed() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    let allowed = async |path: &str| {
+        let options = share.send("OPTIONS", path).await;
+        options.headers()["allow"].to_str().unwrap().to_owned()
+    };
+    for path in ["/a", "/"] {
+        let allowed = allowed(path).await;
+        assert!(allowed.contains("PROPFIND,PROPPATCH,COPY"), "{allowed}");
+    }
+    assert_eq!(allowed("/missing").await, "OPTIONS,MKCOL,PUT,LOCK");
+    let head = "OPTIONS * HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answer = share.send_raw(head.as_bytes()).await;
+    assert!(answer.contains(",MKCOL,DELETE,"), "{answer}");
+    share.shutdown().await;
+}

@@ -157,6 +157,11 @@ async fn an_interrupted_upload_keeps_the_old_file() {
         stream.write_all(chunked.as_bytes()).await.unwrap();
     }
     drop(stream);
+    // A client that can still read.
+    let broken =
+        "PUT /a HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n";
+    let answer = share.send_raw(broken.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let finder = "PUT /a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
                   x-expected-entity-length: 5\r\n\r\n3\r\nnew\r\n0\r\n\r\n";
     let answer = share.send_raw(finder.as_bytes()).await;
