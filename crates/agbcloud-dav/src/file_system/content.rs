@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
-use agbcloud::{RemoteFile, RemotePath, UploadSource};
+use agbcloud::{Attempt, ErrorKind, RemoteFile, RemotePath, UploadSource};
 
 use super::ContextFileSystem;
 use crate::{metadata::Metadata, request::Request};
@@ -104,8 +104,13 @@ impl ContextFileSystem {
         };
         match uploaded {
             Ok(_) => {}
-            Err(error) if may_be_stored(&error) && self.is_copied(from, to, &version).await? => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                let is_copied = outcome_is_unknown(&error)
+                    && self.is_copied(from, to, &version).await.unwrap_or(false);
+                if !is_copied {
+                    return Err(error);
+                }
+            }
         }
         Ok(Copied {
             from: from.clone(),
@@ -148,6 +153,13 @@ impl ContextFileSystem {
 /// lost. Then the content of the file decides.
 pub(super) fn may_be_stored(error: &agbcloud::Error) -> bool {
     error.is_failed_condition() && error.earlier_attempt_may_be_done()
+}
+
+/// Whether an upload may be stored although it has failed. One of a large file is not repeated, since its content has been read.
+fn outcome_is_unknown(error: &agbcloud::Error) -> bool {
+    let lost = [ErrorKind::Connection, ErrorKind::Timeout];
+    let was_lost = |attempt: &Attempt| lost.contains(&attempt.kind);
+    may_be_stored(error) || error.attempts().last().is_some_and(was_lost)
 }
 
 #[cfg(test)]

@@ -287,7 +287,9 @@ impl LossyProxy {
                     if bytes.is_empty() {
                         return Ok(());
                     }
+                    // Of the current request: connections are used again.
                     uploads |= bytes.starts_with(b"PUT ");
+                    uploads &= !bytes.starts_with(b"GET ");
                     server.write_all(bytes).await?;
                 }
                 count = server.read(&mut received) => {
