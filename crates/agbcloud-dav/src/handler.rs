@@ -1,21 +1,19 @@
 //! One request: access, methods and headers, then `dav-server`, then what its errors cannot express.
 
 use std::{
-    io,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use dav_server::{DavHandler, DavMethod, DavMethodSet, davpath::DavPath};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body::{Body as HttpBody, Frame};
+use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 
 use crate::{
     access::Access,
+    complete_body::CompleteBody,
     failure::Failure,
     file_system::ContextFileSystem,
     location::Location,
@@ -32,6 +30,9 @@ const MAX_XML_BYTES: usize = 65_536;
 
 /// The owner of all locks, and the user in the properties of `dav-server`.
 const PRINCIPAL: &str = "/";
+
+/// Maximum time until the response to a GET begins. The SDK retries longer, and clients repeat the request meanwhile.
+const GET_TIMEOUT: Duration = Duration::from_secs(20);
 
 const NO_INFINITE_DEPTH: &str = concat!(
     r#"<?xml version="1.0" encoding="utf-8"?>"#,
@@ -155,7 +156,8 @@ impl Inner {
         let state = Arc::new(state);
         if matches!(method, DavMethod::Get | DavMethod::Head) {
             let is_head = method == DavMethod::Head;
-            return self.files.get(&state, request.headers(), is_head).await;
+            let response = self.files.get(&state, request.headers(), is_head);
+            return within(GET_TIMEOUT, response).await;
         }
         if method == DavMethod::Move
             && request.headers().contains_key("depth")
@@ -337,12 +339,7 @@ impl Inner {
         if let Some(explained) = response::explained(state.method, &answer) {
             return Ok(explained);
         }
-        let mut answer = answer.map(|body| {
-            response::boxed(CompleteBody {
-                body: Some(body),
-                request: state.clone(),
-            })
-        });
+        let mut answer = answer.map(|body| response::boxed(CompleteBody::new(body, state.clone())));
         if state.method == DavMethod::Options {
             let classes = match self.writes {
                 true => "1, 2",
@@ -398,6 +395,25 @@ fn protect_root(
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client waits in real time; no stored data depends on it"
+)]
+async fn within<T>(
+    time: Duration,
+    response: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let response = tokio::time::timeout(time, response).await;
+    response.unwrap_or_else(|_| {
+        let seconds = time.as_secs();
+        Err(Failure {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(time),
+            message: format!("the service does not send the file within {seconds} seconds"),
+        })
+    })
+}
+
 /// Rejects a listing of everything below a folder. A missing depth means the members of the folder.
 fn limit_depth(headers: &mut HeaderMap) -> Option<Response<Body>> {
     // `dav-server` allows it for this header.
@@ -440,34 +456,17 @@ where
     Ok(http::Request::from_parts(head, body))
 }
 
-/// A body that ends with an error if an operation has failed after the response started. `dav-server` ends a listing that
-/// fails as if it were complete.
-struct CompleteBody {
-    /// `None` after its end.
-    body: Option<dav_server::body::Body>,
-    request: Request,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl HttpBody for CompleteBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(None);
-        };
-        let frame = ready!(Pin::new(body).poll_frame(context));
-        if let Some(failure) = self.request.failure() {
-            tracing::warn!("a response ended early: {}", failure.message);
-            self.body = None;
-            return Poll::Ready(Some(Err(io::Error::other(failure.message))));
-        }
-        if !matches!(frame, Some(Ok(_))) {
-            self.body = None;
-        }
-        Poll::Ready(frame)
+    #[tokio::test]
+    async fn a_response_that_takes_too_long_is_a_failure() {
+        let done = std::future::ready(Ok(1));
+        assert_eq!(within(Duration::ZERO, done).await, Ok(1));
+        let never = std::future::pending::<Result<u8, Failure>>();
+        let failure = within(Duration::ZERO, never).await.unwrap_err();
+        assert_eq!(failure.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(failure.retry_after.is_some());
     }
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod complete_body;
 mod failure;
 mod file_system;
 mod get;
