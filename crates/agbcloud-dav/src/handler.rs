@@ -173,7 +173,7 @@ impl Inner {
             destination,
         };
         // Until the response: a lock that another client gets in between would not protect what it locks.
-        let _changing = self.begin(&change);
+        let _changing = self.begin(&change)?;
         if self.changes_protected_members(&change, &state).await {
             return Err(Failure::new(
                 StatusCode::LOCKED,
@@ -247,13 +247,18 @@ impl Inner {
     }
 
     /// Registers the paths that a request changes as a whole. A PUT is registered when its body has arrived, which can take long.
-    fn begin(&self, change: &Change) -> Vec<ChangeGuard> {
+    fn begin(&self, change: &Change) -> Result<Vec<ChangeGuard>, Failure> {
         let source = matches!(change.method, DavMethod::Delete | DavMethod::Move);
         let paths = source.then_some(&change.path).into_iter();
         let paths = paths.chain(&change.destination);
-        paths
-            .map(|path| self.files.locks.begin_change(path, true))
-            .collect()
+        let moves = change.method == DavMethod::Move;
+        let begun = self.files.locks.begin_change(paths, moves);
+        begun.ok_or_else(|| {
+            Failure::new(
+                StatusCode::LOCKED,
+                "another request copies, moves or deletes these files: repeat this one later",
+            )
+        })
     }
 
     /// Removes the locks of what was deleted, moved or replaced.

@@ -54,6 +54,7 @@ struct Change {
     path: Vec<u8>,
     /// What is below the path changes, too.
     deep: bool,
+    moves: bool,
 }
 
 /// Ends a change when it is dropped.
@@ -128,9 +129,27 @@ impl ExpiringLocks {
         conflict(&held, |lock| tokens.contains(&lock.token), false).is_some()
     }
 
-    /// Registers a change before the locks are checked.
-    pub(crate) fn begin_change(&self, path: &DavPath, deep: bool) -> ChangeGuard {
-        self.register(&mut self.current(), key(path), deep)
+    /// Registers a change of paths with everything below, before the locks are checked. Returns `None` if one of two changes of
+    /// the same path is a move: two opposite moves would each delete what the other one has copied.
+    pub(crate) fn begin_change<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a DavPath>,
+        moves: bool,
+    ) -> Option<Vec<ChangeGuard>> {
+        let mut locks = self.current();
+        let paths: Vec<&[u8]> = paths.map(|path| key(path)).collect();
+        let overlaps = |change: &Change, path: &[u8]| {
+            is_within(path, &change.path) || is_within(&change.path, path)
+        };
+        let excludes = |change: &Change| {
+            let concerned = change.deep && (moves || change.moves);
+            concerned && paths.iter().any(|path| overlaps(change, path))
+        };
+        if locks.changes.iter().any(excludes) {
+            return None;
+        }
+        let begin = |path: &&[u8]| self.register(&mut locks, path, true, moves);
+        Some(paths.iter().map(begin).collect())
     }
 
     /// The locks of a path that a client with these tokens holds.
@@ -157,16 +176,17 @@ impl ExpiringLocks {
         if !held_before.iter().all(is_held) {
             return Err(WriteConflict::LockEnded);
         }
-        Ok(self.register(&mut locks, key(path), false))
+        Ok(self.register(&mut locks, key(path), false, false))
     }
 
-    fn register(&self, locks: &mut Locks, path: &[u8], deep: bool) -> ChangeGuard {
+    fn register(&self, locks: &mut Locks, path: &[u8], deep: bool, moves: bool) -> ChangeGuard {
         let id = locks.next_change;
         locks.next_change += 1;
         locks.changes.push(Change {
             id,
             path: path.to_vec(),
             deep,
+            moves,
         });
         ChangeGuard {
             locks: self.clone(),

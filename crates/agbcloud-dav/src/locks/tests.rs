@@ -176,7 +176,8 @@ async fn a_condition_on_a_token_holds_only_while_its_lock_covers_the_path() {
 #[tokio::test]
 async fn a_lock_is_refused_while_it_would_exclude_a_change() {
     let (locks, _) = locks();
-    let change = locks.begin_change(&path("/d/e"), true);
+    let change = locks.begin_change([&path("/d/e")].into_iter(), false);
+    assert!(change.is_some());
     for url in ["/", "/d", "/d/e", "/d/e/", "/d/e/a"] {
         assert!(exclusive(&locks, url).await.is_err(), "{url}");
     }
@@ -206,4 +207,25 @@ async fn a_write_is_checked_again_when_it_is_committed() {
     assert_eq!(begin(&tokens, &held), Err(WriteConflict::LockEnded));
     exclusive(&locks, "/a").await.unwrap();
     assert_eq!(begin(&tokens, &held), Err(WriteConflict::Locked));
+}
+
+#[tokio::test]
+async fn a_move_excludes_other_changes_of_its_paths() {
+    let (locks, _) = locks();
+    let begin = |urls: [&str; 2], moves: bool| {
+        let paths = urls.map(path);
+        locks.begin_change(paths.iter(), moves)
+    };
+    let moving = begin(["/a", "/b/c"], true).unwrap();
+    for urls in [["/b/c", "/a"], ["/x", "/a/d"], ["/b", "/x"]] {
+        assert!(begin(urls, true).is_none() && begin(urls, false).is_none());
+    }
+    let other = begin(["/x", "/b/d"], true).unwrap();
+    assert!(locks.begin_write(&path("/a/e"), &[], &[]).is_ok());
+    drop((moving, other));
+    let copying = begin(["/a", "/b"], false).unwrap();
+    assert!(begin(["/a", "/x"], true).is_none());
+    assert!(begin(["/a", "/x"], false).is_some());
+    drop(copying);
+    assert!(begin(["/b", "/a"], true).is_some());
 }

@@ -162,3 +162,31 @@ async fn a_folder_whose_files_change_during_a_move_is_moved_by_its_repetition() 
         share.shutdown().await;
     }
 }
+
+/// Such as the repetition of a client that does not wait, or an opposite move.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_files_that_are_being_moved_is_refused() {
+    for (method, from, to) in [
+        ("MOVE", "/b/", "/a/"),
+        ("MOVE", "/a/", "/b/"),
+        ("DELETE", "/b/", ""),
+    ] {
+        let hook = Hook::default();
+        let share = Share::with_hook(hook.clone()).await;
+        for path in ["/a/f", "/b/f"] {
+            share.files.upload(path, path.to_owned()).await.unwrap();
+        }
+        let request = share.request(method, from);
+        let request = request.header("destination", share.url(to));
+        hook.at_upload(1, move || {
+            Box::pin(async move {
+                assert_eq!(request.send().await.unwrap().status(), 423);
+            })
+        });
+        assert_eq!(share.transfer("MOVE", "/a/", "/b/").await, 204);
+        assert!(hook.is_done());
+        assert_eq!(share.content("/b/f").await, "/a/f");
+        assert!(!share.stores("/a/f").await);
+        share.shutdown().await;
+    }
+}
