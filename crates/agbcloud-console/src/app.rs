@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use agbcloud::Client;
 
-use crate::{metrics::History, preview::Workers, sessions::Sessions};
+use crate::{metrics::History, sessions::Sessions, workers::Workers};
 
 /// Receives a link that a browser has requested, to print it where only its user can read it.
 pub(crate) type LinkListener = Box<dyn Fn(&str) + Send + Sync>;

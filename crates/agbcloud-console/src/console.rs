@@ -15,9 +15,9 @@ use crate::{
     app::{App, LinkListener},
     error::ConsoleError,
     metrics::{self, History, MetricsSource},
-    preview::Workers,
     router,
     sessions::Sessions,
+    workers::Workers,
 };
 
 /// Maximum number of connections. Further ones wait.

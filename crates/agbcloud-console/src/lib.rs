@@ -14,6 +14,7 @@ mod router;
 mod sessions;
 mod text;
 mod web;
+mod workers;
 
 pub use console::{Console, ConsoleBuilder};
 pub use error::ConsoleError;

@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{interactive::Terminal, support::wait, test_env::TestEnv};
+use super::{interactive::Terminal, test_env::TestEnv};
 
 /// A program in the folder `bin` of the test.
 fn script(env: &TestEnv, name: &str, text: &str) -> String {

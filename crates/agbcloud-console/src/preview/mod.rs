@@ -9,6 +9,3 @@ pub(crate) mod image;
 pub(crate) mod markdown;
 pub(crate) mod page;
 mod start;
-mod workers;
-
-pub(crate) use workers::Workers;

@@ -146,7 +146,7 @@ pub(crate) async fn page(
         (page.preview, page.note) = preview(kind, &path, &start, part.as_ref(), urls);
         html(&page)
     };
-    visit.app.previews.run(page).await
+    Ok(visit.app.previews.run(page).await?)
 }
 
 /// The addresses of the previews of a file.

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tokio::task::JoinError;
 
 use super::layout::{HTML, Layout, html_with_status, render};
 use crate::text;
@@ -175,6 +176,18 @@ impl Failure {
             back: back.filter(|_| !reads),
         };
         render(&page).unwrap_or_else(|| self.title.clone())
+    }
+}
+
+/// Of a preview.
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The preview can't be shown",
+        )
+        .cause(error.to_string())
+        .hint("Download the file.")
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
-use tokio::sync::Semaphore;
-
-use crate::web::failure::{Failure, Result};
+use tokio::{sync::Semaphore, task::JoinError};
 
 /// Maximum number of previews that are prepared at a time. Further ones wait.
 const MAX_PREVIEWS: usize = 2;
@@ -24,26 +21,18 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// Runs the work when a thread is available.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Runs the work when a thread is available. Fails if it panics.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T> {
+    ) -> Result<T, JoinError> {
         let permit = self.permits.clone().acquire_owned().await;
         let work = move || {
             // Released when the work ends, even if its request has ended before.
             let _permit = permit;
             work()
         };
-        let result = tokio::task::spawn_blocking(work).await;
-        result.map_err(|error| {
-            Failure::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The preview can't be shown",
-            )
-            .cause(error.to_string())
-            .hint("Download the file.")
-        })
+        tokio::task::spawn_blocking(work).await
     }
 }
 
