@@ -152,6 +152,17 @@ impl Inner {
         let destination = self.destination(method, &request)?;
         protect_root(method, &path, destination.as_ref())?;
         let target = target(&path, method)?;
+        if method == DavMethod::Move
+            && let Some(Ok(to)) = destination.as_ref().map(|to| Location::parse(to))
+            && self
+                .files
+                .session
+                .moves
+                .is_unfinished(target.as_str(), to.as_str())
+        {
+            // What exists at the destination is from the same move.
+            request.headers_mut().remove("overwrite");
+        }
         let state = RequestState::new(method, target, request.headers(), tokens, (self.time)());
         let state = Arc::new(state);
         if matches!(method, DavMethod::Get | DavMethod::Head) {
@@ -172,21 +183,18 @@ impl Inner {
             path,
             destination,
         };
-        // Until the response: a lock that another client gets in between would not protect what it locks.
-        let _changing = self.begin(&change)?;
-        if self.changes_protected_members(&change, &state).await {
-            return Err(Failure::new(
-                StatusCode::LOCKED,
-                "the folder is locked: unlock it before its members are added, moved or deleted",
-            ));
-        }
         let response = match method {
             DavMethod::Put => {
+                self.check_members(&change, &state).await?;
                 *has_unread_body = false;
                 self.pass_on(request, state.clone()).await?
             }
             _ => {
                 let mut request = read_xml(request).await?;
+                // Until the response: a lock that another client gets in between would not protect what it locks. After the
+                // body: one that does not end would exclude others for ever.
+                let _changing = self.begin(&change)?;
+                self.check_members(&change, &state).await?;
                 *has_unread_body = false;
                 if method == DavMethod::PropFind {
                     let body = std::mem::take(request.body_mut());
@@ -227,6 +235,16 @@ impl Inner {
             .map_err(|_| invalid("the path of the destination is not valid"))
     }
 
+    async fn check_members(&self, change: &Change, state: &Request) -> Result<(), Failure> {
+        match self.changes_protected_members(change, state).await {
+            true => Err(Failure::new(
+                StatusCode::LOCKED,
+                "the folder is locked: unlock it before its members are added, moved or deleted",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Whether a request changes the members of a folder whose list another client has locked. `dav-server` checks only the locks
     /// of the members.
     async fn changes_protected_members(&self, change: &Change, state: &Request) -> bool {
@@ -252,7 +270,8 @@ impl Inner {
         let paths = source.then_some(&change.path).into_iter();
         let paths = paths.chain(&change.destination);
         let moves = change.method == DavMethod::Move;
-        let begun = self.files.locks.begin_change(paths, moves);
+        let read = (change.method == DavMethod::Copy).then_some(&change.path);
+        let begun = self.files.locks.begin_change(paths, read, moves);
         begun.ok_or_else(|| {
             Failure::new(
                 StatusCode::LOCKED,

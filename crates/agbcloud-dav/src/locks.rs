@@ -57,6 +57,12 @@ struct Change {
     moves: bool,
 }
 
+impl Change {
+    fn overlaps(&self, path: &[u8]) -> bool {
+        is_within(path, &self.path) || is_within(&self.path, path)
+    }
+}
+
 /// Ends a change when it is dropped.
 #[must_use = "the change ends when this is dropped"]
 pub(crate) struct ChangeGuard {
@@ -80,6 +86,8 @@ pub(crate) enum WriteConflict {
     Locked,
     /// A lock that the client had when the write began is gone.
     LockEnded,
+    /// The file is being moved or replaced by a move, which would delete what is written.
+    Moving,
 }
 
 struct Held {
@@ -130,20 +138,19 @@ impl ExpiringLocks {
     }
 
     /// Registers a change of paths with everything below, before the locks are checked. Returns `None` if one of two changes of
-    /// the same path is a move: two opposite moves would each delete what the other one has copied.
+    /// the same path is a move: two opposite moves would each delete what the other one has copied, and a move would delete what
+    /// is written meanwhile. A path that is only read is not registered.
     pub(crate) fn begin_change<'a>(
         &self,
         paths: impl Iterator<Item = &'a DavPath>,
+        read: Option<&DavPath>,
         moves: bool,
     ) -> Option<Vec<ChangeGuard>> {
         let mut locks = self.current();
         let paths: Vec<&[u8]> = paths.map(|path| key(path)).collect();
-        let overlaps = |change: &Change, path: &[u8]| {
-            is_within(path, &change.path) || is_within(&change.path, path)
-        };
         let excludes = |change: &Change| {
-            let concerned = change.deep && (moves || change.moves);
-            concerned && paths.iter().any(|path| overlaps(change, path))
+            let changed = (moves || change.moves) && paths.iter().any(|path| change.overlaps(path));
+            changed || (change.moves && read.is_some_and(|path| change.overlaps(key(path))))
         };
         if locks.changes.iter().any(excludes) {
             return None;
@@ -175,6 +182,10 @@ impl ExpiringLocks {
         let is_held = |token: &String| covering.iter().any(|lock| lock.token == *token);
         if !held_before.iter().all(is_held) {
             return Err(WriteConflict::LockEnded);
+        }
+        let moves = |change: &Change| change.moves && is_within(key(path), &change.path);
+        if locks.changes.iter().any(moves) {
+            return Err(WriteConflict::Moving);
         }
         Ok(self.register(&mut locks, key(path), false, false))
     }

@@ -151,12 +151,12 @@ impl ContextFileSystem {
 
 /// Whether a condition of an upload may have failed since an earlier attempt of the same upload was stored and its response
 /// lost. Then the content of the file decides.
-pub(super) fn may_be_stored(error: &agbcloud::Error) -> bool {
+fn may_be_stored(error: &agbcloud::Error) -> bool {
     error.is_failed_condition() && error.earlier_attempt_may_be_done()
 }
 
 /// Whether an upload may be stored although it has failed. One of a large file is not repeated, since its content has been read.
-fn outcome_is_unknown(error: &agbcloud::Error) -> bool {
+pub(super) fn outcome_is_unknown(error: &agbcloud::Error) -> bool {
     let lost = [ErrorKind::Connection, ErrorKind::Timeout];
     let was_lost = |attempt: &Attempt| lost.contains(&attempt.kind);
     may_be_stored(error) || error.attempts().last().is_some_and(was_lost)

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     ContextFileSystem,
-    content::{Fingerprint, may_be_stored},
+    content::{Fingerprint, outcome_is_unknown},
 };
 use crate::{
     failure::is_missing_file,
@@ -234,6 +234,10 @@ impl FileWriter {
                     StatusCode::PRECONDITION_FAILED,
                     "the lock of the client has ended during the upload",
                 ),
+                WriteConflict::Moving => (
+                    StatusCode::LOCKED,
+                    "another request moves the file or its folder: repeat this one later",
+                ),
             };
             self.request.fail_with(status, message)
         })
@@ -241,7 +245,11 @@ impl FileWriter {
 
     /// Returns the version that a failed upload has stored although it is reported to have failed.
     async fn find_stored(&self, error: &agbcloud::Error) -> FsResult<Option<Metadata>> {
-        let Some(fingerprint) = self.fingerprint.as_ref().filter(|_| may_be_stored(error)) else {
+        let Some(fingerprint) = self
+            .fingerprint
+            .as_ref()
+            .filter(|_| outcome_is_unknown(error))
+        else {
             return Ok(None);
         };
         match self.file_system.find_stored(&self.path, fingerprint).await {

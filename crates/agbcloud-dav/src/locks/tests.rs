@@ -176,7 +176,7 @@ async fn a_condition_on_a_token_holds_only_while_its_lock_covers_the_path() {
 #[tokio::test]
 async fn a_lock_is_refused_while_it_would_exclude_a_change() {
     let (locks, _) = locks();
-    let change = locks.begin_change([&path("/d/e")].into_iter(), false);
+    let change = locks.begin_change([&path("/d/e")].into_iter(), None, false);
     assert!(change.is_some());
     for url in ["/", "/d", "/d/e", "/d/e/", "/d/e/a"] {
         assert!(exclusive(&locks, url).await.is_err(), "{url}");
@@ -214,15 +214,29 @@ async fn a_move_excludes_other_changes_of_its_paths() {
     let (locks, _) = locks();
     let begin = |urls: [&str; 2], moves: bool| {
         let paths = urls.map(path);
-        locks.begin_change(paths.iter(), moves)
+        locks.begin_change(paths.iter(), None, moves)
     };
     let moving = begin(["/a", "/b/c"], true).unwrap();
     for urls in [["/b/c", "/a"], ["/x", "/a/d"], ["/b", "/x"]] {
         assert!(begin(urls, true).is_none() && begin(urls, false).is_none());
     }
     let other = begin(["/x", "/b/d"], true).unwrap();
-    assert!(locks.begin_write(&path("/a/e"), &[], &[]).is_ok());
+    let write = |url: &str| locks.begin_write(&path(url), &[], &[]);
+    for url in ["/a", "/a/e", "/b/c/e"] {
+        assert_eq!(write(url).err(), Some(WriteConflict::Moving), "{url}");
+    }
+    assert!(write("/b/e").is_ok());
+    let reads = |url: &str| {
+        let read = path(url);
+        locks.begin_change([&path("/y")].into_iter(), Some(&read), false)
+    };
+    assert!(reads("/a").is_none() && reads("/a/e").is_none());
+    assert!(reads("/c").is_some());
     drop((moving, other));
+    let writing = write("/a/e").unwrap();
+    assert!(begin(["/a", "/z"], true).is_none());
+    assert!(begin(["/a", "/z"], false).is_some());
+    drop(writing);
     let copying = begin(["/a", "/b"], false).unwrap();
     assert!(begin(["/a", "/x"], true).is_none());
     assert!(begin(["/a", "/x"], false).is_some());

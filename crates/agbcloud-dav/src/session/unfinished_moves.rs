@@ -36,6 +36,13 @@ impl UnfinishedMoves {
         found.map(|one| one.copies.clone()).unwrap_or_default()
     }
 
+    /// Whether an earlier move of the same folder to the same destination is not done.
+    pub(crate) fn is_unfinished(&self, from: &str, to: &str) -> bool {
+        lock(&self.0)
+            .iter()
+            .any(|one| one.from == from && one.to == to)
+    }
+
     /// Adds what a move has copied, before it deletes a source.
     pub(crate) fn insert(&self, from: &str, to: &str, copies: impl Iterator<Item = String>) {
         let mut earlier = self.copies(from, to);

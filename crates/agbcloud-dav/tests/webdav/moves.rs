@@ -2,6 +2,10 @@
 
 use agbcloud::Files;
 use agbcloud_server::Server;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{Hook, Share};
 
@@ -49,7 +53,12 @@ async fn a_move_that_fails_at_its_sources_is_completed_by_its_repetition() {
         (moved(&share, "/a").await, moved(&share, "/b").await),
         (7, 10)
     );
-    assert_eq!(share.transfer("MOVE", "/a/", "/b/").await, 204);
+    // What exists at the destination is from the same move.
+    let again = share
+        .request("MOVE", "/a/")
+        .header("destination", share.url("/b/"))
+        .header("overwrite", "F");
+    assert_eq!(again.send().await.unwrap().status(), 204);
     assert_eq!(
         (moved(&share, "/a").await, moved(&share, "/b").await),
         (0, 10)
@@ -163,6 +172,26 @@ async fn a_folder_whose_files_change_during_a_move_is_moved_by_its_repetition() 
     }
 }
 
+/// A request whose body does not arrive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_has_not_begun_excludes_no_change() {
+    let share = share_with_failing_deletions(0).await;
+    let address = share.url("").trim_start_matches("http://").to_owned();
+    let address = address.trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "MOVE /b/ HTTP/1.1\r\nhost: {address}\r\ndestination: /a/\r\ncontent-length: 5\r\n\
+         expect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    assert_eq!(share.status("DELETE", "/a/1").await, 204);
+    drop(stream);
+    share.shutdown().await;
+}
+
 /// Such as the repetition of a client that does not wait, or an opposite move.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_files_that_are_being_moved_is_refused() {
@@ -170,6 +199,10 @@ async fn a_change_of_files_that_are_being_moved_is_refused() {
         ("MOVE", "/b/", "/a/"),
         ("MOVE", "/a/", "/b/"),
         ("DELETE", "/b/", ""),
+        ("COPY", "/a/", "/c/"),
+        // The move would delete what is written.
+        ("PUT", "/a/f", ""),
+        ("PUT", "/b/f", ""),
     ] {
         let hook = Hook::default();
         let share = Share::with_hook(hook.clone()).await;
