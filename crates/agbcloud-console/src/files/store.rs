@@ -60,9 +60,9 @@ pub(super) async fn store(
     let is_conflict = !replace && error.is_failed_condition();
     if may_be_stored(&error) {
         return match compare(files, path, &content.sent).await {
-            Found::Same { bytes } => Ok(Stored::Compared { bytes }),
-            Found::Missing if !is_conflict => Err(error.into()),
-            Found::Missing | Found::Other => Err(unknown(path, error, is_conflict)),
+            Some(bytes) => Ok(Stored::Compared { bytes }),
+            // A store that has not answered may also store a missing file later.
+            None => Err(unknown(path, error, is_conflict)),
         };
     }
     if is_conflict {
@@ -107,48 +107,22 @@ fn unknown(path: &RemotePath, error: Error, is_conflict: bool) -> Failure {
     }
 }
 
-/// What is stored at the path.
-enum Found {
-    /// The content that was sent.
-    Same {
-        bytes: u64,
-    },
-    Missing,
-    /// Another content, or one that can't be read.
-    Other,
-}
-
-/// Compares the stored file with what was sent, by its size and by a hash of its whole content.
-async fn compare(files: &Files, path: &RemotePath, sent: &Arc<Mutex<Sent>>) -> Found {
+/// Returns the size of the stored file if it is what was sent, by its size and a hash of its whole content.
+async fn compare(files: &Files, path: &RemotePath, sent: &Arc<Mutex<Sent>>) -> Option<u64> {
     let (expected, mut found) = {
         let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-        (sent.fingerprint(), sent.same_key())
+        (sent.fingerprint()?, sent.same_key())
     };
-    let mut file = match files.open(path).await {
-        Ok(file) => file,
-        Err(error) if error.detail() == Some(ErrorDetail::FileNotFound) => return Found::Missing,
-        Err(_) => return Found::Other,
-    };
-    let Some(expected) = expected else {
-        return Found::Other;
-    };
+    let mut file = files.open(path).await.ok()?;
     if file.size().is_some_and(|size| size != expected.bytes()) {
-        return Found::Other;
+        return None;
     }
     while let Some(chunk) = file.next().await {
         // The SDK verifies the checksum at the end of the content.
-        let Ok(chunk) = chunk else {
-            return Found::Other;
-        };
-        found.add(&chunk);
+        found.add(&chunk.ok()?);
         if found.bytes() > expected.bytes() {
-            return Found::Other;
+            return None;
         }
     }
-    match found == expected {
-        true => Found::Same {
-            bytes: found.bytes(),
-        },
-        false => Found::Other,
-    }
+    (found == expected).then(|| found.bytes())
 }

@@ -3,7 +3,7 @@
 mod budget;
 mod matching;
 
-use agbcloud::{ErrorDetail, FileEntry, FolderPath, RemotePath};
+use agbcloud::{ErrorDetail, ErrorKind, FileEntry, FolderPath, RemotePath};
 use futures_util::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::{
     access::Permission,
     content::NOTICE,
     deadline::Deadline,
-    failure::Result,
+    failure::{Failure, Result},
     limits::{DEFAULT_RESULTS, MAX_RESULTS, SEARCH_CONCURRENCY, SEARCH_FILE_BYTES, SEARCH_TIME},
     scope::Place,
     state::State,
@@ -225,7 +225,7 @@ impl Search<'_> {
     ///
     /// # Errors
     ///
-    /// `not_found` if there is no such file either.
+    /// `not_found` if there is no such file either, and `timeout` if reading it takes too long.
     async fn file(&mut self, folder: &FolderPath) -> Result<Option<Stop>> {
         if folder.as_str() == "/" {
             return Ok(None);
@@ -241,7 +241,15 @@ impl Search<'_> {
             return Ok(None);
         }
         let candidate = Candidate { entry, after: None };
-        self.examine(vec![candidate], None).await
+        match self.examine(vec![candidate], None).await? {
+            // There is no position at which the search could continue.
+            Some((StoppedBy::Time, _)) => Err(Failure::new(
+                ErrorKind::Timeout.as_str(),
+                format!("{path} could not be read in time"),
+                "call read_file with smaller limits",
+            )),
+            stop => Ok(stop),
+        }
     }
 
     fn is_named(&self, entry: &FileEntry) -> bool {
