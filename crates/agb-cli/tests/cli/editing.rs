@@ -211,19 +211,25 @@ async fn relay(listener: TcpListener, service: String, instead: Arc<Mutex<Option
     }
 }
 
+/// A service behind a relay, with the file `/log` of the context `one`.
+async fn relayed() -> (TestEnv, Arc<Mutex<Option<Replacement>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let env = TestEnv::with(&["--public-url", &url]);
+    let service = env.serve.url.trim_start_matches("http://").to_owned();
+    let instead = Arc::new(Mutex::new(None));
+    tokio::spawn(relay(listener, service, instead.clone()));
+    env.print(&["context", "create", "one"]);
+    fs::write(env.path("first"), "old\n").unwrap();
+    env.print(&["put", "first", "one:/log"]);
+    (env, instead)
+}
+
 /// Running the editor again would make its change twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_is_not_repeated_after_a_lost_response() {
     for has_rival in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let env = TestEnv::with(&["--public-url", &url]);
-        let service = env.serve.url.trim_start_matches("http://").to_owned();
-        let instead = Arc::new(Mutex::new(None));
-        tokio::spawn(relay(listener, service, instead.clone()));
-        env.print(&["context", "create", "one"]);
-        fs::write(env.path("first"), "old\n").unwrap();
-        env.print(&["put", "first", "one:/log"]);
+        let (env, instead) = relayed().await;
 
         fs::write(env.path("second"), "old\nline\nrival\n").unwrap();
         let rival = env.command(&["put", "--force", "second", "one:/log"]);
@@ -251,15 +257,7 @@ async fn an_edit_is_not_repeated_after_a_lost_response() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_is_repeated_after_writes_at_the_same_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let env = TestEnv::with(&["--public-url", &url]);
-    let service = env.serve.url.trim_start_matches("http://").to_owned();
-    let instead = Arc::new(Mutex::new(None));
-    tokio::spawn(relay(listener, service, instead.clone()));
-    env.print(&["context", "create", "one"]);
-    fs::write(env.path("first"), "old\n").unwrap();
-    env.print(&["put", "first", "one:/log"]);
+    let (env, instead) = relayed().await;
 
     let editor = script(&env, "append", "echo run >> runs; echo line >> \"$1\"");
     for (retries, code, runs) in [("0", 6, 1), ("1", 0, 2)] {
